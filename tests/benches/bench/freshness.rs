@@ -1,0 +1,230 @@
+//! `freshness`: from an event to the changed score, all services in one process.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{bail, ensure};
+use keizoku_base::{Clock as _, SystemClock};
+use keizoku_proto::ingestion::event_service_client::EventServiceClient;
+use keizoku_proto::ingestion::{Event, IngestEventsRequest};
+use keizoku_proto::scoring::score_service_client::ScoreServiceClient;
+
+use crate::data::{Accounts, Events, SOURCE, Times, account_ref};
+use crate::figure::Figure;
+use crate::load::{self, Call};
+use crate::run::Run;
+use crate::system::channel::{self, Wire};
+use crate::system::database::Database;
+use crate::system::server::{Keys, Options, Server, Store};
+use crate::system::{model, setup};
+
+const NAME: &str = "freshness";
+/// Batches a second that carry the load.
+const BATCHES: f64 = 50.0;
+/// How far apart the rates are that are tried.
+const STEP: f64 = 1.25;
+/// The first rate that is tried, in events a second.
+const FIRST: f64 = 1_000.0;
+/// Beyond this the load could not be made any more.
+const LAST: f64 = 100_000.0;
+/// The lag that the rate must keep to, in milliseconds.
+const LAG_MS: f64 = 1_000.0;
+/// What a refused call counts as, at the least.
+const REFUSED: Duration = Duration::from_secs(5);
+/// Accounts that only probes write to, so that it is known what their scores must hold.
+const PROBED: usize = 500;
+
+/// The product as it is measured, with two connections: events go over one, scores come over the other.
+struct Subject {
+    server: Server,
+    accounts: Accounts,
+    writer: Wire,
+    reader: Wire,
+    series: AtomicU64,
+    probed: Arc<[AtomicU64]>,
+}
+
+/// The rate that is sustained, then the time to a changed score at half of it.
+pub(crate) async fn measure(run: &Run) -> anyhow::Result<()> {
+    let folder = run.fresh_folder(NAME)?;
+    let keys = Keys::generate();
+    let database = Database::create(run.postgres()).await?;
+    let options = Options { store: Store::Postgres(&database), services: "", settings: &[] };
+    let server = Server::start(&folder, &keys, options).await?;
+    let accounts = Accounts::new(run.pick(10_000, 1_000));
+    let writer = channel::connect(&server.endpoint(), &keys.bearer).await?;
+    let reader = channel::connect(&server.endpoint(), &keys.bearer).await?;
+    setup::workspace(&writer, &accounts).await?;
+    model::apply(&writer).await?;
+    setup::fill(&server, &keys, &accounts, run.pick(100_000, 10_000), |text| run.note(NAME, text)).await?;
+    let probed = (0..PROBED).map(|_| AtomicU64::new(0)).collect();
+    let subject = Subject { server, accounts, writer, reader, series: AtomicU64::new(0), probed };
+    subject.settle().await?;
+
+    let sustained = sustained(run, &subject).await?;
+    let half = sustained.median() / 2.0;
+    subject.settle().await?;
+    let mut figures = vec![sustained];
+    figures.extend(latency(run, &subject, half).await?);
+    run.report(&figures)
+}
+
+/// The highest rate of a ladder at which every score comes in time; each round begins where the one before ended.
+async fn sustained(run: &Run, subject: &Subject) -> anyhow::Result<Figure> {
+    let time = run.pick(20.0, 2.0);
+    let mut figure = Figure::new(NAME, "sustained_events_per_s", "events/s");
+    // Steps of two come near; steps of a quarter then decide.
+    let mut rate = subject.climb(run, FIRST, 2.0, time).await?;
+    for _ in 0..run.rounds() {
+        rate = subject.climb(run, rate, STEP, time).await?;
+        figure.add(rate);
+    }
+    Ok(figure)
+}
+
+/// Sent, acknowledged, read by another connection: single events among others, together `rate` a second.
+async fn latency(run: &Run, subject: &Subject, rate: f64) -> anyhow::Result<Vec<Figure>> {
+    let probes = rate.min(run.pick(400.0, 200.0));
+    let calls = run.pick(20_000, 500);
+    let time = calls as f64 / probes;
+    let mut tail = Figure::new(NAME, "p99_ms", "ms");
+    let mut middle = Figure::new(NAME, "p50_ms", "ms");
+    let mut processor = Figure::new(NAME, "server_cpu_us", "µs/event");
+    for round in 0..run.rounds() {
+        let before = subject.server.processor_time()?;
+        let others = rate - probes;
+        let load = async {
+            if others * time < 1.0 {
+                return Ok(());
+            }
+            let (batches, calls) = subject.batches(others, time);
+            load::open(BATCHES, calls, subject.load(batches)).await.map(|_| ())
+        };
+        let (latencies, ()) = futures::try_join!(load::open(probes, calls, subject.probe(calls)), load)?;
+        let used = subject.server.processor_time()?.saturating_sub(before);
+        tail.add(latencies.percentile_ms(99.0));
+        middle.add(latencies.percentile_ms(50.0));
+        processor.add(used.as_secs_f64() * 1e6 / (rate * time));
+        let told = (latencies.percentile_ms(50.0), latencies.percentile_ms(99.0));
+        run.note(
+            NAME,
+            &format!("round {}: at {rate:.0} events/s p50 {:.1} ms, p99 {:.1} ms", round + 1, told.0, told.1),
+        );
+    }
+    Ok(vec![tail, middle, processor])
+}
+
+impl Subject {
+    /// The highest rate that holds, in steps up or down from `rate`.
+    async fn climb(&self, run: &Run, mut rate: f64, step: f64, time: f64) -> anyhow::Result<f64> {
+        if self.holds(run, rate, time).await? {
+            while rate * step <= LAST && self.holds(run, rate * step, time).await? {
+                rate *= step;
+            }
+            return Ok(rate);
+        }
+        while rate > 1.0 {
+            rate /= step;
+            if self.holds(run, rate, time).await? {
+                return Ok(rate);
+            }
+        }
+        bail!("not even one event a second becomes a score in time")
+    }
+
+    /// Whether at this rate, for so many seconds, every score was there in time.
+    async fn holds(&self, run: &Run, rate: f64, time: f64) -> anyhow::Result<bool> {
+        let (batches, calls) = self.batches(rate, time);
+        let longest = load::open(BATCHES, calls, self.load(batches)).await?.longest_ms();
+        let holds = longest < LAG_MS;
+        let word = if holds { "holds" } else { "does not hold" };
+        run.note(NAME, &format!("{rate:.0} events/s {word}: the longest lag was {longest:.0} ms"));
+        if !holds {
+            self.settle().await?;
+        }
+        Ok(holds)
+    }
+
+    /// Waits until nothing is left to do.
+    async fn settle(&self) -> anyhow::Result<()> {
+        for _ in 0..120 {
+            let (batches, calls) = self.batches(BATCHES * 2.0, 0.5);
+            if load::open(BATCHES, calls, self.load(batches)).await?.longest_ms() < LAG_MS / 2.0 {
+                return Ok(());
+            }
+        }
+        bail!("scoring does not catch up")
+    }
+
+    /// The batches of a load, made before it begins.
+    fn batches(&self, rate: f64, time: f64) -> (Arc<[Vec<Event>]>, u64) {
+        let series = self.series.fetch_add(1, Ordering::Relaxed);
+        let mut events = Events::new(&self.accounts, format!("load{series}"));
+        let times = Times::Now(SystemClock.now());
+        let calls = (BATCHES * time).ceil();
+        let batch = |number: u64| {
+            // What does not come out even is spread over the batches.
+            let upto = |number: u64| (number as f64 * rate / BATCHES).round() as u64;
+            (upto(number)..upto(number + 1).max(upto(number) + 1)).map(|_| events.next(times)).collect()
+        };
+        ((0..calls as u64).map(batch).collect(), calls as u64)
+    }
+
+    /// Sends a batch, then reads the score of its last account as far as the batch goes.
+    fn load(&self, batches: Arc<[Vec<Event>]>) -> impl Call + use<> {
+        let (writer, reader) = (self.writer.clone(), self.reader.clone());
+        move |number| {
+            let read = sent_and_read(writer.clone(), reader.clone(), batches[number as usize].clone());
+            async move { read.await.map(|_| ()) }
+        }
+    }
+
+    /// Sends one event of an account that only probes write to, reads its score and sees that the event is in it.
+    fn probe(&self, calls: u64) -> impl Call + use<> {
+        let series = self.series.fetch_add(1, Ordering::Relaxed);
+        let mut events = Events::new(&self.accounts, format!("probe{series}"));
+        let first = self.accounts.count();
+        let times = Times::Now(SystemClock.now());
+        let events: Arc<[Event]> =
+            (0..calls).map(|number| events.of(first + number as usize % PROBED, times)).collect();
+        let (writer, reader, probed) = (self.writer.clone(), self.reader.clone(), Arc::clone(&self.probed));
+        move |number| {
+            let event = events[number as usize].clone();
+            let (writer, reader, probed) = (writer.clone(), reader.clone(), Arc::clone(&probed));
+            async move {
+                let seen = &probed[number as usize % PROBED];
+                // What earlier probes have seen stays, and this one adds its own.
+                let least = seen.load(Ordering::Relaxed) + 1;
+                let Some(found) = sent_and_read(writer, reader, vec![event]).await? else { return Ok(()) };
+                ensure!(found >= least as f64, "a score holds {found} actions, of which {least} were acknowledged");
+                seen.fetch_max(found as u64, Ordering::Relaxed);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Sends events, and reads the score of the last one's account as far as they go; answers the actions it counts. What was
+/// refused as too much answers `None`, late enough to count as such.
+async fn sent_and_read(writer: Wire, reader: Wire, events: Vec<Event>) -> anyhow::Result<Option<f64>> {
+    let account = events.last().and_then(|event| event.account.clone()).unwrap_or_else(|| account_ref(0));
+    let request = IngestEventsRequest { source: SOURCE.to_owned(), events, ..IngestEventsRequest::default() };
+    let answer = async {
+        let taken = EventServiceClient::new(writer).ingest_events(request).await?.into_inner();
+        let question = model::question(account, Some(taken.position));
+        let score = ScoreServiceClient::new(reader).get_score(question).await?.into_inner();
+        Ok((taken.rejections, score))
+    };
+    match answer.await {
+        Ok((rejections, score)) => {
+            ensure!(rejections.is_empty(), "an event was rejected: {:?}", rejections.first());
+            model::counted_actions(&score).map(Some)
+        }
+        Err(status) if model::behind(&status) => {
+            tokio::time::sleep(REFUSED).await;
+            Ok(None)
+        }
+        Err(status) => Err(status.into()),
+    }
+}
