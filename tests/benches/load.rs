@@ -75,11 +75,16 @@ impl Latencies {
 }
 
 /// Makes `calls` calls, `rate` of them a second. A slow answer delays no later call, and its wait counts from the instant
-/// at which it was due.
+/// at which it was due. Ends with `None` as soon as one call took longer than `limit`.
 ///
 /// # Errors
 /// The first call that failed.
-pub(crate) async fn open<C: Call>(rate: f64, calls: u64, call: C) -> anyhow::Result<Latencies> {
+pub(crate) async fn open<C: Call>(
+    rate: f64,
+    calls: u64,
+    limit: Duration,
+    call: C,
+) -> anyhow::Result<Option<Latencies>> {
     if rate <= 0.0 {
         bail!("an open loop needs a rate above 0");
     }
@@ -98,17 +103,18 @@ pub(crate) async fn open<C: Call>(rate: f64, calls: u64, call: C) -> anyhow::Res
             }
             let (answer, answered) = (call(number), answered.clone());
             runtime.spawn(async move {
-                let result = answer.await;
+                let result = tokio::time::timeout_at((due + limit).into(), answer).await;
                 // Nobody listens any more once a call has failed.
-                answered.send(result.map(|()| due.elapsed())).ok();
+                answered.send(result.map(|result| result.map(|()| due.elapsed()))).ok();
             });
         }
     });
     let mut latencies = Histogram::new_with_bounds(1, 600_000_000, 3)?;
     while let Some(answer) = answers.recv().await {
+        let Ok(answer) = answer else { return Ok(None) };
         let micros = u64::try_from(answer?.as_micros()).unwrap_or(u64::MAX);
         latencies.saturating_record(micros.max(1));
     }
     pace.join().ok().context("the thread that keeps time ended early")?;
-    Ok(Latencies(latencies))
+    Ok(Some(Latencies(latencies)))
 }

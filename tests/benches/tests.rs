@@ -27,6 +27,7 @@ use system::{channel, proc};
 use yardstick::copy::{data_of, tuples};
 use yardstick::echo;
 
+const LONG: Duration = Duration::from_secs(30);
 const NOW: Micros = Micros(1_700_000_000 * Micros::SECOND);
 
 fn figure(samples: &[f64]) -> Figure {
@@ -145,16 +146,19 @@ async fn a_slow_answer_delays_no_later_call_and_counts_from_when_it_was_due() {
         tokio::time::sleep(Duration::from_millis(if number == 10 { 400 } else { 1 })).await;
         Ok(())
     };
-    let latencies = load::open(1000.0, 100, slow_once).await.expect("no call fails");
-    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+    let latencies = load::open(1000.0, 100, LONG, slow_once).await.expect("no call fails").expect("no call is late");
+    assert!(begun.elapsed() < LONG, "{:?}", begun.elapsed());
     assert!(latencies.longest_ms() >= 399.0, "{}", latencies.longest_ms());
     assert!(latencies.percentile_ms(50.0) < 300.0, "{}", latencies.percentile_ms(50.0));
+
+    let late = load::open(1000.0, 1_000_000, Duration::from_millis(100), slow_once).await.expect("no call fails");
+    assert!(late.is_none());
 }
 
 #[tokio::test]
 async fn the_first_failure_ends_a_load() {
     let failing = |number| async move { if number == 3 { bail!("no") } else { Ok(()) } };
-    assert!(load::open(10_000.0, 100, failing).await.is_err());
+    assert!(load::open(10_000.0, 100, LONG, failing).await.is_err());
     assert!(load::closed(2, Duration::from_secs(5), failing).await.is_err());
 }
 

@@ -111,7 +111,7 @@ pub(crate) enum Failure {
     #[error("the answer cannot be shown as asked: {0}")]
     Form(String),
     /// The server cannot start, or cannot go on.
-    #[error("{0:#}")]
+    #[error("{}", chain(.0))]
     Server(anyhow::Error),
     /// The server ended before everything in work was finished.
     #[error("the server ended before everything in work was finished ({0:?})")]
@@ -216,6 +216,15 @@ impl Failure {
         };
         Some(fixed.to_owned())
     }
+}
+
+/// An error with its causes, each said once: some errors tell their cause themselves.
+fn chain(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |told, cause| match told.as_str() {
+        "" => cause,
+        _ if told.contains(&cause) => told,
+        _ => format!("{told}: {cause}"),
+    })
 }
 
 /// What a status of the server says is wrong where.

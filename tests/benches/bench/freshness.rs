@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::{bail, ensure};
+use anyhow::{Context as _, bail, ensure};
 use keizoku_base::{Clock as _, SystemClock};
 use keizoku_proto::ingestion::event_service_client::EventServiceClient;
 use keizoku_proto::ingestion::{Event, IngestEventsRequest};
 use keizoku_proto::scoring::score_service_client::ScoreServiceClient;
 
-use crate::data::{Accounts, Events, SOURCE, Times, account_ref};
+use crate::data::{Accounts, Events, SOURCE, Times};
 use crate::figure::Figure;
-use crate::load::{self, Call};
+use crate::load::{self, Call, Latencies};
 use crate::run::Run;
 use crate::system::channel::{self, Wire};
 use crate::system::database::Database;
@@ -28,10 +28,10 @@ const STEP: f64 = 1.25;
 const FIRST: f64 = 1_000.0;
 /// Beyond this the load could not be made any more.
 const LAST: f64 = 100_000.0;
-/// The lag that the rate must keep to, in milliseconds.
-const LAG_MS: f64 = 1_000.0;
-/// What a refused call counts as, at the least.
-const REFUSED: Duration = Duration::from_secs(5);
+/// The lag that the rate must keep to.
+const LAG: Duration = Duration::from_secs(1);
+/// How long a call may take where nothing else is said; what is refused counts as that.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Accounts that only probes write to, so that it is known what their scores must hold.
 const PROBED: usize = 500;
 
@@ -83,36 +83,30 @@ async fn sustained(run: &Run, subject: &Subject) -> anyhow::Result<Figure> {
     Ok(figure)
 }
 
-/// Sent, acknowledged, read by another connection: single events among others, together `rate` a second.
+/// Sent, acknowledged, read by another connection, at `rate` events a second.
 async fn latency(run: &Run, subject: &Subject, rate: f64) -> anyhow::Result<Vec<Figure>> {
-    let probes = rate.min(run.pick(400.0, 200.0));
-    let calls = run.pick(20_000, 500);
-    let time = calls as f64 / probes;
+    let calls = run.pick(20_000.0, 500.0);
     let mut tail = Figure::new(NAME, "p99_ms", "ms");
     let mut middle = Figure::new(NAME, "p50_ms", "ms");
     let mut processor = Figure::new(NAME, "server_cpu_us", "µs/event");
     for round in 0..run.rounds() {
+        let time = calls / probes_of(rate);
         let before = subject.server.processor_time()?;
-        let others = rate - probes;
-        let load = async {
-            if others * time < 1.0 {
-                return Ok(());
-            }
-            let (batches, calls) = subject.batches(others, time);
-            load::open(BATCHES, calls, subject.load(batches)).await.map(|_| ())
-        };
-        let (latencies, ()) = futures::try_join!(load::open(probes, calls, subject.probe(calls)), load)?;
+        let probes = subject.mix(rate, time, PATIENCE).await?;
+        let probes = probes.context("at half of the rate that held, a score took longer than a minute")?;
         let used = subject.server.processor_time()?.saturating_sub(before);
-        tail.add(latencies.percentile_ms(99.0));
-        middle.add(latencies.percentile_ms(50.0));
+        let (p50, p99) = (probes.percentile_ms(50.0), probes.percentile_ms(99.0));
+        middle.add(p50);
+        tail.add(p99);
         processor.add(used.as_secs_f64() * 1e6 / (rate * time));
-        let told = (latencies.percentile_ms(50.0), latencies.percentile_ms(99.0));
-        run.note(
-            NAME,
-            &format!("round {}: at {rate:.0} events/s p50 {:.1} ms, p99 {:.1} ms", round + 1, told.0, told.1),
-        );
+        run.note(NAME, &format!("round {}: at {rate:.0} events/s p50 {p50:.1} ms, p99 {p99:.1} ms", round + 1));
     }
     Ok(vec![tail, middle, processor])
+}
+
+/// How many of `rate` events a second are sent alone and waited for; the others come in batches.
+fn probes_of(rate: f64) -> f64 {
+    rate.min((rate / 5.0).clamp(100.0, 400.0))
 }
 
 impl Subject {
@@ -135,26 +129,42 @@ impl Subject {
 
     /// Whether at this rate, for so many seconds, every score was there in time.
     async fn holds(&self, run: &Run, rate: f64, time: f64) -> anyhow::Result<bool> {
-        let (batches, calls) = self.batches(rate, time);
-        let longest = load::open(BATCHES, calls, self.load(batches)).await?.longest_ms();
-        let holds = longest < LAG_MS;
-        let word = if holds { "holds" } else { "does not hold" };
-        run.note(NAME, &format!("{rate:.0} events/s {word}: the longest lag was {longest:.0} ms"));
-        if !holds {
+        let Some(probes) = self.mix(rate, time, LAG).await? else {
+            run.note(NAME, &format!("{rate:.0} events/s do not hold"));
             self.settle().await?;
-        }
-        Ok(holds)
+            return Ok(false);
+        };
+        run.note(NAME, &format!("{rate:.0} events/s hold: the longest lag was {:.0} ms", probes.longest_ms()));
+        Ok(true)
     }
 
-    /// Waits until nothing is left to do.
+    /// Events at this rate, for so many seconds; answers how long scores took that were asked for after single events.
+    /// `None`, and at once, where any score took longer than `limit`.
+    async fn mix(&self, rate: f64, time: f64, limit: Duration) -> anyhow::Result<Option<Latencies>> {
+        let probes = probes_of(rate);
+        let alone = (probes * time).ceil() as u64;
+        let (batches, calls) = self.batches(rate - probes, time);
+        let load = load::open(BATCHES, calls, limit, self.load(batches));
+        let (load, probes) = futures::try_join!(load, load::open(probes, alone, limit, self.probe(alone)))?;
+        Ok(load.and(probes))
+    }
+
+    /// Waits until nothing is left to do: single events, one after the other, are in their scores soon.
     async fn settle(&self) -> anyhow::Result<()> {
-        for _ in 0..120 {
-            let (batches, calls) = self.batches(BATCHES * 2.0, 0.5);
-            if load::open(BATCHES, calls, self.load(batches)).await?.longest_ms() < LAG_MS / 2.0 {
+        let begun = Instant::now();
+        let mut in_time = 0;
+        let (most, enough) = (10_000, 16);
+        let probe = self.probe(most);
+        for number in 0..most {
+            ensure!(begun.elapsed() < PATIENCE, "scoring does not catch up");
+            let sent = Instant::now();
+            probe(number).await?;
+            in_time = if sent.elapsed() < LAG / 4 { in_time + 1 } else { 0 };
+            if in_time == enough {
                 return Ok(());
             }
         }
-        bail!("scoring does not catch up")
+        bail!("scoring does not keep up with single events")
     }
 
     /// The batches of a load, made before it begins.
@@ -162,13 +172,11 @@ impl Subject {
         let series = self.series.fetch_add(1, Ordering::Relaxed);
         let mut events = Events::new(&self.accounts, format!("load{series}"));
         let times = Times::Now(SystemClock.now());
-        let calls = (BATCHES * time).ceil();
-        let batch = |number: u64| {
-            // What does not come out even is spread over the batches.
-            let upto = |number: u64| (number as f64 * rate / BATCHES).round() as u64;
-            (upto(number)..upto(number + 1).max(upto(number) + 1)).map(|_| events.next(times)).collect()
-        };
-        ((0..calls as u64).map(batch).collect(), calls as u64)
+        let calls = (BATCHES * time).ceil() as u64;
+        // What does not come out even is spread over the batches; there may be nothing to send in some.
+        let upto = |number: u64| (number as f64 * rate / BATCHES).round() as u64;
+        let batch = |number| (upto(number)..upto(number + 1)).map(|_| events.next(times)).collect();
+        ((0..calls).map(batch).collect(), calls)
     }
 
     /// Sends a batch, then reads the score of its last account as far as the batch goes.
@@ -206,9 +214,9 @@ impl Subject {
 }
 
 /// Sends events, and reads the score of the last one's account as far as they go; answers the actions it counts. What was
-/// refused as too much answers `None`, late enough to count as such.
+/// refused as too much answers `None`, late enough to count as such; so does, at once, nothing to send.
 async fn sent_and_read(writer: Wire, reader: Wire, events: Vec<Event>) -> anyhow::Result<Option<f64>> {
-    let account = events.last().and_then(|event| event.account.clone()).unwrap_or_else(|| account_ref(0));
+    let Some(account) = events.last().and_then(|event| event.account.clone()) else { return Ok(None) };
     let request = IngestEventsRequest { source: SOURCE.to_owned(), events, ..IngestEventsRequest::default() };
     let answer = async {
         let taken = EventServiceClient::new(writer).ingest_events(request).await?.into_inner();
@@ -222,7 +230,7 @@ async fn sent_and_read(writer: Wire, reader: Wire, events: Vec<Event>) -> anyhow
             model::counted_actions(&score).map(Some)
         }
         Err(status) if model::behind(&status) => {
-            tokio::time::sleep(REFUSED).await;
+            tokio::time::sleep(PATIENCE).await;
             Ok(None)
         }
         Err(status) => Err(status.into()),

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use keizoku_proto::scoring::GetScoreRequest;
 use keizoku_proto::scoring::score_service_client::ScoreServiceClient;
 use prost::Message as _;
@@ -28,6 +29,9 @@ const HOT: usize = 256;
 /// Bounds of ours that a stall of the machine must not run into.
 const BOUNDS: [(&str, &str); 2] =
     [("KEIZOKU__NODE__LIMITS__CALLS", "16384"), ("KEIZOKU__NODE__LIMITS__CONNECTION_STREAMS", "4096")];
+
+/// How long a call may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A side of the comparison: who answers, and how much processor time that takes.
 struct Side {
@@ -151,8 +155,10 @@ async fn latency(
         for turn in 0..tail.len() {
             let place = (turn + round) % tail.len();
             let side = &sides[place];
-            load::open(peaks[place] / 2.0, calls / 10, side.call(questions)).await?;
-            let latencies = load::open(peaks[place] / 2.0, calls, side.call(questions)).await?;
+            let rate = peaks[place] / 2.0;
+            load::open(rate, calls / 10, PATIENCE, side.call(questions)).await?;
+            let latencies = load::open(rate, calls, PATIENCE, side.call(questions)).await?;
+            let latencies = latencies.context("a score took longer than a minute")?;
             tail[place] = latencies.percentile_ms(99.0);
             tails[place].add(tail[place]);
             run.note(NAME, &format!("round {}: {} p99 {:.2} ms", round + 1, side.label, tail[place]));

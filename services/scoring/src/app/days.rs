@@ -56,7 +56,19 @@ async fn workspace(app: &Arc<App>, consumer: &Consumer, id: WorkspaceId) -> Resu
             app.db.transact("days.begin", Scope::Workspace(id), begin).await?;
             Ok(false)
         }
-        Some((_, closed)) if closed >= over => {
+        Some((_, closed)) if closed > over => {
+            // The clock of a TEST workspace was set for the first time, to a day in the past: days begin there.
+            let begin = async |tx: Arc<Tx>| {
+                close::forget_days(&tx, id).await?;
+                close::begin_days(&tx, id, over).await?;
+                Ok::<_, ScoringFault>(close::request_rescore(&tx, id, Partition::all()).await?)
+            };
+            app.db.transact("days.begin_again", Scope::Workspace(id), begin).await?;
+            app.weeks.remove(&id);
+            app.rescore.notify_one();
+            Ok(false)
+        }
+        Some((_, closed)) if closed == over => {
             // Also where another replica closed the last partition, or the week could not be kept then.
             if app.weeks.get(&id).is_none_or(|kept| kept < closed) {
                 weeks(app, id).await?;

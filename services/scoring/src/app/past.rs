@@ -267,8 +267,7 @@ impl Archive {
         let basis = close.as_ref().map_or(Basis::Recomputed, |close| close.basis);
         let believed = basis == Basis::AsBelieved;
         let known_by = believed.then(|| self.end_of(day));
-        // What was believed was computed while the day went on.
-        let at = if believed || day == self.round.today { AsOf::during(day) } else { AsOf::close_of(day) };
+        let at = if day == self.round.today { AsOf::during(day) } else { AsOf::close_of(day) };
         let Some(kept) = self.accounts.get(&account) else { return Ok(None) };
         let (Some(inputs), Some(known)) = (kept.at(&self.round, known_by)?, kept.known.as_ref()) else {
             return Ok(None);

@@ -43,6 +43,15 @@ pub(crate) async fn begin_days(tx: &Tx, workspace: WorkspaceId, closed_through: 
     Ok(())
 }
 
+/// Forgets how far days were closed.
+///
+/// # Errors
+/// As the database.
+pub(crate) async fn forget_days(tx: &Tx, workspace: WorkspaceId) -> Result<(), DbFault> {
+    tx.execute("DELETE FROM day_close WHERE workspace_id = $1", args![workspace]).await?;
+    Ok(())
+}
+
 /// Moves partitions on that have no accounts.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 mod caches;
 mod compositions;
 mod days;
+mod feeds;
 mod lists;
 mod models;
 mod past;

@@ -8,6 +8,7 @@ use keizoku_base::clock::MockClock;
 use keizoku_base::{AccountId, Clock, Day, Micros, Partition, WorkspaceId, Zone};
 use keizoku_control::{Workspace, store as control};
 use keizoku_proto::FILE_DESCRIPTOR_SET;
+use keizoku_proto::scoring::feed_service_client::FeedServiceClient;
 use keizoku_proto::scoring::model_service_client::ModelServiceClient;
 use keizoku_proto::scoring::score_service_client::ScoreServiceClient;
 use keizoku_proto::scoring::{
@@ -210,6 +211,10 @@ impl Rig {
 
     pub(crate) fn models(&self) -> ModelServiceClient<Client> {
         ModelServiceClient::new(self.channel())
+    }
+
+    pub(crate) fn feed_client(&self) -> FeedServiceClient<Client> {
+        FeedServiceClient::new(self.channel())
     }
 
     pub(crate) fn reader(&self) -> ScoreServiceClient<Client> {

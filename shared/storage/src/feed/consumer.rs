@@ -360,7 +360,12 @@ impl Core {
             tracing::info!(consumer, source, %fault, "the cursors cannot go on");
         } else {
             let cause = std::error::Error::source(fault).map(ToString::to_string);
-            tracing::warn!(consumer, source, %fault, cause, "the feed cannot be followed now");
+            // Once is a peer that stopped or moved; somebody should know only where it stays so.
+            if self.board.facts().activity == Activity::Retrying {
+                tracing::warn!(consumer, source, %fault, cause, "the feed still cannot be followed");
+            } else {
+                tracing::info!(consumer, source, %fault, cause, "the feed cannot be followed now");
+            }
         }
         let (text, now) = (fault.to_string(), self.clock.now());
         self.board.note(|facts| {
