@@ -105,6 +105,8 @@ pub(crate) struct Events<'a> {
     random: Random,
     series: String,
     made: u64,
+    introduced: u64,
+    introductions: u64,
 }
 
 impl<'a> Events<'a> {
@@ -115,17 +117,32 @@ impl<'a> Events<'a> {
         let seed = series
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-        Self { accounts, random: Random::new(seed), series, made: 0 }
+        Self { accounts, random: Random::new(seed), series, made: 0, introduced: 0, introductions: 0 }
+    }
+
+    /// The first events then are one of each user of the first `accounts` accounts, so that all are known from then on.
+    pub(crate) fn introducing(self, accounts: usize) -> Self {
+        Self { introductions: accounts as u64 * USERS, ..self }
     }
 
     /// The next event.
     pub(crate) fn next(&mut self, times: Times) -> Event {
+        if self.introduced < self.introductions {
+            let (account, user) = (self.introduced / USERS, self.introduced % USERS);
+            self.introduced += 1;
+            return self.by(account as usize, user, times);
+        }
         let account = self.accounts.draw(&mut self.random);
         self.of(account, times)
     }
 
     /// The next event, of this account.
     pub(crate) fn of(&mut self, account: usize, times: Times) -> Event {
+        let user = self.random.below(USERS);
+        self.by(account, user, times)
+    }
+
+    fn by(&mut self, account: usize, user: u64, times: Times) -> Event {
         let random = &mut self.random;
         let (now, span) = match times {
             Times::Now(now) => (now, Micros::SECOND),
@@ -134,7 +151,6 @@ impl<'a> Events<'a> {
         let at = now.plus(-((random.share() * span as f64) as i64));
         // Half of all is the first name, half of the rest the second, and so on.
         let name = NAMES[(random.next().leading_zeros() as usize).min(NAMES.len() - 1)];
-        let user = random.below(USERS);
         let value = (random.below(100_000) as f64) / 100.0;
         let properties = vec![
             property("plan", Kind::Text(PLANS[random.below(3) as usize].to_owned())),

@@ -1,11 +1,10 @@
 //! The parts of the measurements that can be wrong without anybody noticing.
 
-#![expect(dead_code, reason = "the measurements themselves are another program of the same files")]
-
 mod bench;
 mod data;
 mod figure;
 mod load;
+mod program;
 mod run;
 mod system;
 mod yardstick;
@@ -34,6 +33,11 @@ fn figure(samples: &[f64]) -> Figure {
     let mut figure = Figure::new("score-read", "l1_ratio", "ratio");
     samples.iter().for_each(|sample| figure.add(*sample));
     figure
+}
+
+#[test]
+fn a_name_nobody_knows_is_refused() {
+    assert_eq!(program::run(["ingest".to_owned(), "nonsense".to_owned()].into_iter()), 2);
 }
 
 #[test]
@@ -93,6 +97,15 @@ fn one_event_in_a_hundred_was_sent_by_an_earlier_batch() {
     }
     let sent: usize = batches.iter().map(|batch| batch.events.len()).sum();
     assert_eq!((sent, seen.len() + duplicates, duplicates), (10_000, 10_000, 95));
+}
+
+#[test]
+fn every_user_is_introduced_before_any_comes_again() {
+    let accounts = Accounts::new(3);
+    let mut events = Events::new(&accounts, "s").introducing(4);
+    let users: Vec<String> = (0..80).map(|_| events.next(Times::Now(NOW)).user_id).collect();
+    assert_eq!((users.first().map(String::as_str), users.last().map(String::as_str)), (Some("u0-0"), Some("u3-19")));
+    assert_eq!(users.iter().collect::<HashSet<_>>().len(), 80);
 }
 
 #[test]

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
+use bytes::Bytes;
 use keizoku_base::{Clock as _, SystemClock};
 use keizoku_proto::ingestion::event_service_client::EventServiceClient;
 use keizoku_proto::ingestion::{Event, IngestEventsRequest};
 use keizoku_proto::scoring::score_service_client::ScoreServiceClient;
 
-use crate::data::{Accounts, Events, SOURCE, Times};
+use crate::data::{Accounts, Events, SOURCE, Times, account_ref};
 use crate::figure::Figure;
 use crate::load::{self, Call, Latencies};
 use crate::run::Run;
@@ -22,6 +23,8 @@ use crate::system::{model, setup};
 const NAME: &str = "freshness";
 /// Batches a second that carry the load.
 const BATCHES: f64 = 50.0;
+/// Single events a second by which the lag of a load is told.
+const LOOKS: f64 = 20.0;
 /// How far apart the rates are that are tried.
 const STEP: f64 = 1.25;
 /// The first rate that is tried, in events a second.
@@ -57,7 +60,8 @@ pub(crate) async fn measure(run: &Run) -> anyhow::Result<()> {
     let reader = channel::connect(&server.endpoint(), &keys.bearer).await?;
     setup::workspace(&writer, &accounts).await?;
     model::apply(&writer).await?;
-    setup::fill(&server, &keys, &accounts, run.pick(100_000, 10_000), |text| run.note(NAME, text)).await?;
+    let (known, events) = (accounts.count() + PROBED, run.pick(300_000, 35_000));
+    setup::fill(&server, &keys, &accounts, known, events, |text| run.note(NAME, text)).await?;
     let probed = (0..PROBED).map(|_| AtomicU64::new(0)).collect();
     let subject = Subject { server, accounts, writer, reader, series: AtomicU64::new(0), probed };
     subject.settle().await?;
@@ -90,9 +94,10 @@ async fn latency(run: &Run, subject: &Subject, rate: f64) -> anyhow::Result<Vec<
     let mut middle = Figure::new(NAME, "p50_ms", "ms");
     let mut processor = Figure::new(NAME, "server_cpu_us", "µs/event");
     for round in 0..run.rounds() {
-        let time = calls / probes_of(rate);
+        let alone = rate.min((rate / 5.0).clamp(100.0, 400.0));
+        let time = calls / alone;
         let before = subject.server.processor_time()?;
-        let probes = subject.mix(rate, time, PATIENCE).await?;
+        let probes = subject.mix(rate, alone, time, PATIENCE).await?;
         let probes = probes.context("at half of the rate that held, a score took longer than a minute")?;
         let used = subject.server.processor_time()?.saturating_sub(before);
         let (p50, p99) = (probes.percentile_ms(50.0), probes.percentile_ms(99.0));
@@ -102,11 +107,6 @@ async fn latency(run: &Run, subject: &Subject, rate: f64) -> anyhow::Result<Vec<
         run.note(NAME, &format!("round {}: at {rate:.0} events/s p50 {p50:.1} ms, p99 {p99:.1} ms", round + 1));
     }
     Ok(vec![tail, middle, processor])
-}
-
-/// How many of `rate` events a second are sent alone and waited for; the others come in batches.
-fn probes_of(rate: f64) -> f64 {
-    rate.min((rate / 5.0).clamp(100.0, 400.0))
 }
 
 impl Subject {
@@ -129,7 +129,7 @@ impl Subject {
 
     /// Whether at this rate, for so many seconds, every score was there in time.
     async fn holds(&self, run: &Run, rate: f64, time: f64) -> anyhow::Result<bool> {
-        let Some(probes) = self.mix(rate, time, LAG).await? else {
+        let Some(probes) = self.mix(rate, LOOKS.min(rate), time, LAG).await? else {
             run.note(NAME, &format!("{rate:.0} events/s do not hold"));
             self.settle().await?;
             return Ok(false);
@@ -138,14 +138,13 @@ impl Subject {
         Ok(true)
     }
 
-    /// Events at this rate, for so many seconds; answers how long scores took that were asked for after single events.
-    /// `None`, and at once, where any score took longer than `limit`.
-    async fn mix(&self, rate: f64, time: f64, limit: Duration) -> anyhow::Result<Option<Latencies>> {
-        let probes = probes_of(rate);
-        let alone = (probes * time).ceil() as u64;
-        let (batches, calls) = self.batches(rate - probes, time);
+    /// Events at this rate, for so many seconds, `alone` of them a second one by one and the others in batches; answers how
+    /// long it took until the single ones were in their scores. `None`, and at once, where one took longer than `limit`.
+    async fn mix(&self, rate: f64, alone: f64, time: f64, limit: Duration) -> anyhow::Result<Option<Latencies>> {
+        let probes = (alone * time).ceil() as u64;
+        let (batches, calls) = self.batches(rate - alone, time);
         let load = load::open(BATCHES, calls, limit, self.load(batches));
-        let (load, probes) = futures::try_join!(load, load::open(probes, alone, limit, self.probe(alone)))?;
+        let (load, probes) = futures::try_join!(load, load::open(alone, probes, limit, self.probe(probes)))?;
         Ok(load.and(probes))
     }
 
@@ -179,12 +178,12 @@ impl Subject {
         ((0..calls).map(batch).collect(), calls)
     }
 
-    /// Sends a batch, then reads the score of its last account as far as the batch goes.
+    /// Sends a batch.
     fn load(&self, batches: Arc<[Vec<Event>]>) -> impl Call + use<> {
-        let (writer, reader) = (self.writer.clone(), self.reader.clone());
+        let writer = self.writer.clone();
         move |number| {
-            let read = sent_and_read(writer.clone(), reader.clone(), batches[number as usize].clone());
-            async move { read.await.map(|_| ()) }
+            let sent = sent(writer.clone(), batches[number as usize].clone());
+            async move { sent.await.map(|_| ()) }
         }
     }
 
@@ -193,18 +192,20 @@ impl Subject {
         let series = self.series.fetch_add(1, Ordering::Relaxed);
         let mut events = Events::new(&self.accounts, format!("probe{series}"));
         let first = self.accounts.count();
+        let place = |number: u64| number as usize % PROBED;
         let times = Times::Now(SystemClock.now());
-        let events: Arc<[Event]> =
-            (0..calls).map(|number| events.of(first + number as usize % PROBED, times)).collect();
+        let events: Arc<[Event]> = (0..calls).map(|number| events.of(first + place(number), times)).collect();
         let (writer, reader, probed) = (self.writer.clone(), self.reader.clone(), Arc::clone(&self.probed));
         move |number| {
             let event = events[number as usize].clone();
             let (writer, reader, probed) = (writer.clone(), reader.clone(), Arc::clone(&probed));
             async move {
-                let seen = &probed[number as usize % PROBED];
+                let seen = &probed[place(number)];
                 // What earlier probes have seen stays, and this one adds its own.
                 let least = seen.load(Ordering::Relaxed) + 1;
-                let Some(found) = sent_and_read(writer, reader, vec![event]).await? else { return Ok(()) };
+                let Some(found) = sent_and_read(writer, reader, first + place(number), event).await? else {
+                    return Ok(());
+                };
                 ensure!(found >= least as f64, "a score holds {found} actions, of which {least} were acknowledged");
                 seen.fetch_max(found as u64, Ordering::Relaxed);
                 Ok(())
@@ -213,22 +214,31 @@ impl Subject {
     }
 }
 
-/// Sends events, and reads the score of the last one's account as far as they go; answers the actions it counts. What was
-/// refused as too much answers `None`, late enough to count as such; so does, at once, nothing to send.
-async fn sent_and_read(writer: Wire, reader: Wire, events: Vec<Event>) -> anyhow::Result<Option<f64>> {
-    let Some(account) = events.last().and_then(|event| event.account.clone()) else { return Ok(None) };
+/// Sends events; answers where they stand, nothing where there was nothing to send.
+async fn sent(writer: Wire, events: Vec<Event>) -> anyhow::Result<Option<Bytes>> {
+    if events.is_empty() {
+        return Ok(None);
+    }
     let request = IngestEventsRequest { source: SOURCE.to_owned(), events, ..IngestEventsRequest::default() };
-    let answer = async {
-        let taken = EventServiceClient::new(writer).ingest_events(request).await?.into_inner();
-        let question = model::question(account, Some(taken.position));
-        let score = ScoreServiceClient::new(reader).get_score(question).await?.into_inner();
-        Ok((taken.rejections, score))
+    let Some(taken) = or_late(EventServiceClient::new(writer).ingest_events(request).await).await? else {
+        return Ok(None);
     };
-    match answer.await {
-        Ok((rejections, score)) => {
-            ensure!(rejections.is_empty(), "an event was rejected: {:?}", rejections.first());
-            model::counted_actions(&score).map(Some)
-        }
+    ensure!(taken.rejections.is_empty(), "an event was rejected: {:?}", taken.rejections.first());
+    Ok(Some(taken.position))
+}
+
+/// Sends an event, and reads the score of its account as far as the event goes; answers the actions it counts.
+async fn sent_and_read(writer: Wire, reader: Wire, account: usize, event: Event) -> anyhow::Result<Option<f64>> {
+    let Some(position) = sent(writer, vec![event]).await? else { return Ok(None) };
+    let question = model::question(account_ref(account), Some(position));
+    let score = or_late(ScoreServiceClient::new(reader).get_score(question).await).await?;
+    score.map(|score| model::counted_actions(&score)).transpose()
+}
+
+/// What was answered; `None` where it was refused as too much, and so late that it counts as such.
+async fn or_late<M>(answer: Result<tonic::Response<M>, tonic::Status>) -> anyhow::Result<Option<M>> {
+    match answer {
+        Ok(answer) => Ok(Some(answer.into_inner())),
         Err(status) if model::behind(&status) => {
             tokio::time::sleep(PATIENCE).await;
             Ok(None)

@@ -50,8 +50,8 @@ pub(crate) async fn measure(run: &Run) -> anyhow::Result<()> {
     let wire = channel::connect(&server.endpoint(), &keys.bearer).await?;
     setup::workspace(&wire, &accounts).await?;
     model::apply(&wire).await?;
-    let events = run.pick(100_000, 20_000);
-    setup::fill(&server, &keys, &accounts, events, |text| run.note(NAME, text)).await?;
+    let events = run.pick(300_000, 30_000);
+    setup::fill(&server, &keys, &accounts, accounts.count(), events, |text| run.note(NAME, text)).await?;
     let questions: Arc<[GetScoreRequest]> =
         (0..HOT).map(|account| model::question(account_ref(account), None)).collect();
     let mut answers = Vec::with_capacity(HOT);

@@ -75,7 +75,7 @@ pub(crate) async fn contest<G: Ground>(
     let settings = [];
     let server = start(folder, &keys, &ground, &settings).await?;
     setup::workspace(&channel::connect(&server.endpoint(), &keys.bearer).await?, &accounts).await?;
-    setup::fill(&server, &keys, &accounts, sizes.before, |text| run.note(name, text)).await?;
+    setup::fill(&server, &keys, &accounts, accounts.count(), sizes.before, |text| run.note(name, text)).await?;
     server.stop().await?;
     ground.share().await?;
 

@@ -50,16 +50,18 @@ pub(crate) async fn workspace(wire: &Wire, accounts: &Accounts) -> anyhow::Resul
     Ok(())
 }
 
-/// Sends `count` events of the last week and waits until they are counted.
+/// Sends `count` events of the last week and waits until they are counted. The first `known` accounts and all their users
+/// are known then.
 pub(crate) async fn fill(
     server: &Server,
     keys: &Keys,
     accounts: &Accounts,
+    known: usize,
     count: usize,
     note: impl Fn(&str),
 ) -> anyhow::Result<Places> {
     let mut counted = Counted::follow(server, keys).await?;
-    let mut events = Events::new(accounts, "fill");
+    let mut events = Events::new(accounts, "fill").introducing(known);
     let mut places = Places::new();
     let mut sent = 0;
     while sent < count {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use keizoku_base::id::{KeyId, MemberId};
 use keizoku_base::money::Currency;
 use keizoku_base::reference::is_key;
-use keizoku_base::{Violations, WorkspaceId, Zone};
+use keizoku_base::{Micros, Violations, WorkspaceId, Zone};
 use keizoku_control::{KeyRow, Kind, MemberRow, Rate, UnknownAccount, key_message, member_message, workspace_message};
 use keizoku_convert::{parse_day, parse_instant, reason, timestamp};
 use keizoku_proto::ingestion as proto;
@@ -135,7 +135,7 @@ impl ControlService for ControlApi {
         let held = call::caller(&request)?.scopes.clone();
         let context = context(&self.0, &request).await?;
         let mut violations = Violations::new();
-        let new = parse_new_key(request.get_ref(), &mut violations);
+        let new = parse_new_key(request.get_ref(), self.0.clock.now(), &mut violations);
         let new = valid(violations, new)?;
         let response = |key: &KeyRow, secret| proto::CreateKeyResponse { key: Some(key_message(key, false)), secret };
         let encode = |(key, _): &(KeyRow, String)| response(key, String::new()).encode_to_vec();
@@ -282,7 +282,7 @@ fn parse_update(message: &proto::UpdateWorkspaceRequest, violations: &mut Violat
     Some(update)
 }
 
-fn parse_new_key(message: &proto::CreateKeyRequest, violations: &mut Violations) -> Option<NewKey> {
+fn parse_new_key(message: &proto::CreateKeyRequest, now: Micros, violations: &mut Violations) -> Option<NewKey> {
     check_name(&message.display_name, "display_name", violations);
     if message.scopes.is_empty() {
         violations.add("scopes", reason::REQUIRED, "must name at least one scope");
@@ -297,12 +297,16 @@ fn parse_new_key(message: &proto::CreateKeyRequest, violations: &mut Violations)
         }
     }
     let expires_at = message.expires_at.as_ref().and_then(|at| parse_instant(at, "expires_at", violations));
+    if expires_at.is_some_and(|at| at <= now) {
+        violations.add("expires_at", reason::OUT_OF_RANGE, "must lie in the future");
+    }
     Some(NewKey { display_name: message.display_name.clone(), scopes: message.scopes.clone(), expires_at })
 }
 
 fn parse_member(message: &proto::PutMemberRequest, violations: &mut Violations) -> Option<MemberItem> {
     check_name(&message.display_name, "display_name", violations);
-    if !(3..=255).contains(&message.email.len()) || !message.email.contains('@') {
+    let odd = |letter: char| letter.is_control() || letter.is_whitespace();
+    if !(3..=255).contains(&message.email.len()) || !message.email.contains('@') || message.email.contains(odd) {
         violations.add("email", reason::OUT_OF_RANGE, "must be a mail address of 3 to 255 characters");
     }
     let left_at = message.left_at.as_ref().and_then(|at| parse_instant(at, "left_at", violations));

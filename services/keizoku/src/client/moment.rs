@@ -61,6 +61,14 @@ impl Moment {
             Self::Instant(at) => timestamp(at),
         }
     }
+
+    /// The instant; of a day its last second in the zone, when all that happens on it has happened.
+    pub(crate) fn end(self, zone: Zone) -> Timestamp {
+        match self {
+            Self::Day(day) => timestamp(zone.start_of(day.plus(1)).plus(-Micros::SECOND)),
+            Self::Instant(at) => timestamp(at),
+        }
+    }
 }
 
 /// The zone of the caller's workspace.

@@ -1,12 +1,13 @@
 //! `keizoku import`.
 
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use keizoku_base::Micros;
-use keizoku_proto::ingestion::{WhoAmIResponse, workspace};
+use keizoku_proto::ingestion::{GetCoverageRequest, WhoAmIResponse, workspace};
 
-use crate::client::{Common, Session, moment};
+use crate::client::{Common, Session, methods, moment};
 use crate::failure::Failure;
 use crate::import::sink::{Rehearsal, Wire};
 use crate::import::{self, Order, Place};
@@ -14,6 +15,9 @@ use crate::shell::Shell;
 
 /// Data that end so long before the workspace's present are called old.
 const OLD: i64 = 60 * Micros::DAY;
+
+/// How long an import waits until what it sent is counted.
+const COUNTING: Duration = Duration::from_secs(120);
 
 /// Bring in foreign CSV files by a mapping: what is accounted for, and why the rest was rejected
 #[derive(Debug, Args)]
@@ -67,13 +71,43 @@ impl Import {
             session.shell.note(&format!("{changed} metrics of {name} were defined; `keizoku metrics list` shows them"));
         }
         let style = session.style;
+        let before = counted(&mut session).await?;
         let outcome = import.run(&order, Some(&place), &mut wire, &style, session.shell).await?;
         session.print(&outcome.answer(false))?;
         if let Some(note) = age(outcome.newest, &who)? {
             session.shell.note(&note);
         }
+        wait_until_counted(&mut session, before + outcome.stored_events()).await?;
         session.shell.note("`keizoku model init` drafts a health model from what arrived");
         outcome.verdict()
+    }
+}
+
+/// How many events and measurements are counted into metrics and coverage.
+async fn counted(session: &mut Session<'_>) -> Result<u64, Failure> {
+    let coverage = session.look_up(&methods::GET_COVERAGE, GetCoverageRequest { account: None }).await?;
+    Ok(coverage.events.iter().map(|event| u64::try_from(event.event_count).unwrap_or_default()).sum())
+}
+
+/// Counting follows storing: waits for it, so that what is drafted next sees all of it.
+async fn wait_until_counted(session: &mut Session<'_>, wanted: u64) -> Result<(), Failure> {
+    let begun = Instant::now();
+    let mut told = false;
+    loop {
+        let counted = counted(session).await?;
+        if counted >= wanted {
+            return Ok(());
+        }
+        if begun.elapsed() > COUNTING {
+            let note = format!("{counted} of {wanted} events are counted so far; the rest follows by itself");
+            session.shell.note(&note);
+            return Ok(());
+        }
+        if !told {
+            session.shell.note("all is stored; waiting until it is counted …");
+            told = true;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
     }
 }
 

@@ -43,7 +43,7 @@ enum Action {
     /// Set the clock of a TEST workspace, forward only; it then stands still
     #[command(after_help = "Examples:\n  keizoku workspaces set-clock 2024-12-31\n  \
                       keizoku workspaces set-clock 2024-12-31T18:00:00+09:00\n\n\
-                      A day means its first instant in the workspace's zone.")]
+                      A day means its last second in the workspace's zone.")]
     SetClock {
         /// The new time: a day, or an instant
         #[arg(value_name = "DATE|INSTANT")]
@@ -235,7 +235,7 @@ async fn set_clock(session: &mut Session<'_>, at: Moment) -> Result<(), Failure>
         Moment::Day(_) => moment::zone(&session.who_am_i().await?)?,
         Moment::Instant(_) => keizoku_base::Zone::UTC,
     };
-    let request = SetClockRequest { now: Some(at.instant(zone)) };
+    let request = SetClockRequest { now: Some(at.end(zone)) };
     let answer = session.call(&methods::SET_CLOCK, request).await?;
     show(session, &answer.workspace.unwrap_or_default())
 }

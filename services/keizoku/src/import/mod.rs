@@ -34,6 +34,7 @@ use rejects::Rejects;
 use report::Tally;
 use sink::Sink;
 use step::Work;
+use target::Kind;
 
 pub(crate) use shipped::find;
 
@@ -69,6 +70,12 @@ impl Outcome {
     /// The report, target by target.
     pub(crate) fn answer(&self, rehearsal: bool) -> Answer {
         report::answer(&self.tallies, rehearsal)
+    }
+
+    /// How many events and measurements were stored.
+    pub(crate) fn stored_events(&self) -> u64 {
+        let counted = |tally: &&Tally| matches!(tally.kind, Kind::Events | Kind::Measurements);
+        self.tallies.iter().filter(counted).map(|tally| tally.stored).sum()
     }
 
     /// Checks that everything sent is accounted for and nothing was rejected.

@@ -89,13 +89,21 @@ impl<'a> Checker<'a> {
 
     fn model(mut self, draft: &ModelDraft) -> Result<CompiledModel, Violations> {
         self.key("key", &draft.key);
-        let applies_to = self.rule("applies_to", &draft.applies_to, Names::Account, Wanted::Bool);
+        // Before any rule is compiled: what has too many of them costs nothing.
         self.count("measures", draft.measures.len(), 1, 50);
+        self.count("bands", draft.bands.len(), 1, 10);
+        for (field, conditions) in [("levels", &draft.levels), ("personas", &draft.personas), ("stages", &draft.stages)]
+        {
+            self.count(field, conditions.len(), 0, 20);
+        }
+        if !self.violations.is_empty() {
+            return Err(self.violations);
+        }
+        let applies_to = self.rule("applies_to", &draft.applies_to, Names::Account, Wanted::Bool);
         self.unique("measures", draft.measures.iter().map(|measure| measure.key.as_str()));
         let measures: Vec<_> =
             (0..).zip(&draft.measures).map(|(place, measure)| self.measure(place, measure)).collect();
         let missing = self.missing(&draft.missing);
-        self.count("bands", draft.bands.len(), 1, 10);
         self.unique("bands", draft.bands.iter().map(|band| band.key.as_str()));
         let last = draft.bands.len().saturating_sub(1);
         let bands: Vec<_> =
@@ -275,7 +283,6 @@ impl<'a> Checker<'a> {
     }
 
     fn conditions(&mut self, list: &str, drafts: &[ConditionDraft], names: Names) -> Vec<Condition> {
-        self.count(list, drafts.len(), 0, 20);
         self.unique(list, drafts.iter().map(|draft| draft.key.as_str()));
         let last = drafts.len().saturating_sub(1);
         let checked = (0..).zip(drafts).map(|(place, draft)| {
