@@ -36,7 +36,7 @@ const LAG: Duration = Duration::from_secs(1);
 /// How long a call may take where nothing else is said; what is refused counts as that.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Accounts that only probes write to, so that it is known what their scores must hold.
-const PROBED: usize = 500;
+const PROBED: usize = 200;
 
 /// The product as it is measured, with two connections: events go over one, scores come over the other.
 struct Subject {
@@ -55,12 +55,12 @@ pub(crate) async fn measure(run: &Run) -> anyhow::Result<()> {
     let database = Database::create(run.postgres()).await?;
     let options = Options { store: Store::Postgres(&database), services: "", settings: &[] };
     let server = Server::start(&folder, &keys, options).await?;
-    let accounts = Accounts::new(run.pick(10_000, 1_000));
+    let accounts = Accounts::new(run.pick(10_000, 500));
     let writer = channel::connect(&server.endpoint(), &keys.bearer).await?;
     let reader = channel::connect(&server.endpoint(), &keys.bearer).await?;
     setup::workspace(&writer, &accounts).await?;
     model::apply(&writer).await?;
-    let (known, events) = (accounts.count() + PROBED, run.pick(300_000, 35_000));
+    let (known, events) = (accounts.count() + PROBED, run.pick(300_000, 15_000));
     setup::fill(&server, &keys, &accounts, known, events, |text| run.note(NAME, text)).await?;
     let probed = (0..PROBED).map(|_| AtomicU64::new(0)).collect();
     let subject = Subject { server, accounts, writer, reader, series: AtomicU64::new(0), probed };
