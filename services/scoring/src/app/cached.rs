@@ -18,6 +18,8 @@ use crate::error::ScoringFault;
 use crate::store::read::{self, Blob, Stored};
 use crate::store::shared::Watermark;
 
+/// How many earlier marks are kept: renewed four times a second at the most, they reach back past a second.
+const EARLIER_MARKS: usize = 8;
 /// A board is read again after this time, by one caller while the others go on with the one there is.
 const BOARD_RENEWED: i64 = Micros::SECOND * 2 / 5;
 /// A board is not used past this age.
@@ -55,7 +57,8 @@ pub(crate) struct Board {
     models: Vec<Arc<str>>,
     primary: Option<Arc<str>>,
     marks: Arc<Marks>,
-    earlier: Option<Arc<Marks>>,
+    /// Those before, the newest first: an answer may have been confirmed a second before it is given.
+    earlier: Vec<Arc<Marks>>,
 }
 
 /// How far the partitions of a workspace were followed when the database was asked.
@@ -85,9 +88,14 @@ impl Board {
         self.workspace.today(app.clock.as_ref())
     }
 
+    /// Its marks, for the board that follows it.
+    fn past(&self) -> Vec<Arc<Marks>> {
+        std::iter::once(&self.marks).chain(&self.earlier).take(EARLIER_MARKS).cloned().collect()
+    }
+
     /// Up to where everything is contained in what was confirmed at an instant.
     pub(crate) fn caught_up_to(&self, partition: Partition, confirmed_at: Micros) -> Bytes {
-        let marks = [Some(&self.marks), self.earlier.as_ref()].into_iter().flatten();
+        let marks = std::iter::once(&self.marks).chain(&self.earlier);
         let before = marks.into_iter().find(|marks| marks.read_at <= confirmed_at);
         before.and_then(|marks| marks.positions.get(usize::from(partition.number()))).cloned().unwrap_or_default()
     }
@@ -183,7 +191,7 @@ impl ScoreCache {
             primary: models.iter().find(|(_, primary)| *primary).map(|(key, _)| Arc::from(key.as_str())),
             models: models.iter().map(|(key, _)| Arc::from(key.as_str())).collect(),
             marks: Arc::new(Marks { read_at, positions }),
-            earlier: held.map(|board| Arc::clone(&board.marks)),
+            earlier: held.map(|board| board.past()).unwrap_or_default(),
         });
         *place.board.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&board));
         Ok(board)

@@ -2,7 +2,7 @@
 
 mod answer;
 
-pub(crate) use answer::{composition, composition_message, point, unscored};
+pub(crate) use answer::{composition, composition_message, is_yet_to_come, point, unscored};
 
 use keizoku_base::number::MilliPoints;
 use keizoku_base::{AccountId, Day, Micros};

@@ -26,6 +26,13 @@ pub(crate) fn unscored(account: AccountId, model: &str, reason: Reason, day: Day
     .encode_to_vec()
 }
 
+/// Whether an encoded score only says that there is none yet.
+pub(crate) fn is_yet_to_come(score: &[u8]) -> bool {
+    let decoded = proto::Score::decode(score).ok().and_then(|score| score.result);
+    let Some(proto::score::Result::Unscored(none)) = decoded else { return false };
+    none.reason() == wire_reason(Reason::NotYetComputed)
+}
+
 /// A day of history.
 pub(crate) fn point(close: &Close) -> proto::HistoryPoint {
     let mut point = proto::HistoryPoint {

@@ -20,6 +20,10 @@ const MOST_POINTS: i32 = 100_000;
 const LABEL_LETTERS: usize = 255;
 /// The largest weight: fifty of them, times the points of a scale, stay far inside of 128 bits.
 const MOST_WEIGHT: f64 = 1_000_000.0;
+/// The most of each list; rules past it are named by their count alone and never compiled.
+const MOST_MEASURES: usize = 50;
+const MOST_BANDS: usize = 10;
+const MOST_CONDITIONS: usize = 20;
 
 impl CompiledModel {
     /// Checks and compiles a draft for a workspace with these metrics.
@@ -89,25 +93,17 @@ impl<'a> Checker<'a> {
 
     fn model(mut self, draft: &ModelDraft) -> Result<CompiledModel, Violations> {
         self.key("key", &draft.key);
-        // Before any rule is compiled: what has too many of them costs nothing.
-        self.count("measures", draft.measures.len(), 1, 50);
-        self.count("bands", draft.bands.len(), 1, 10);
-        for (field, conditions) in [("levels", &draft.levels), ("personas", &draft.personas), ("stages", &draft.stages)]
-        {
-            self.count(field, conditions.len(), 0, 20);
-        }
-        if !self.violations.is_empty() {
-            return Err(self.violations);
-        }
         let applies_to = self.rule("applies_to", &draft.applies_to, Names::Account, Wanted::Bool);
+        self.count("measures", draft.measures.len(), 1, MOST_MEASURES);
         self.unique("measures", draft.measures.iter().map(|measure| measure.key.as_str()));
         let measures: Vec<_> =
-            (0..).zip(&draft.measures).map(|(place, measure)| self.measure(place, measure)).collect();
+            (0..MOST_MEASURES).zip(&draft.measures).map(|(place, measure)| self.measure(place, measure)).collect();
         let missing = self.missing(&draft.missing);
+        self.count("bands", draft.bands.len(), 1, MOST_BANDS);
         self.unique("bands", draft.bands.iter().map(|band| band.key.as_str()));
         let last = draft.bands.len().saturating_sub(1);
         let bands: Vec<_> =
-            (0..).zip(&draft.bands).map(|(place, band)| self.band(place, band, place == last)).collect();
+            (0..MOST_BANDS).zip(&draft.bands).map(|(place, band)| self.band(place, band, place == last)).collect();
         let levels = self.conditions("levels", &draft.levels, Names::Score);
         let personas = self.conditions("personas", &draft.personas, Names::Score);
         let stages = self.conditions("stages", &draft.stages, Names::Account);
@@ -283,9 +279,10 @@ impl<'a> Checker<'a> {
     }
 
     fn conditions(&mut self, list: &str, drafts: &[ConditionDraft], names: Names) -> Vec<Condition> {
+        self.count(list, drafts.len(), 0, MOST_CONDITIONS);
         self.unique(list, drafts.iter().map(|draft| draft.key.as_str()));
         let last = drafts.len().saturating_sub(1);
-        let checked = (0..).zip(drafts).map(|(place, draft)| {
+        let checked = (0..MOST_CONDITIONS).zip(drafts).map(|(place, draft)| {
             self.key(&format!("{list}[{place}].key"), &draft.key);
             self.label(&format!("{list}[{place}].label"), &draft.label);
             let when = self.when(&format!("{list}[{place}].when"), &draft.when, names, place == last);
